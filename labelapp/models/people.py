@@ -110,13 +110,10 @@ class RankingReturn(models.Model):
 
 
 def counting_changed_since(project: int, moment: datetime) -> bool:
-    """Return whether rankings were left out, returned or deleted after a moment.
-
-    Or one of the first two was undone.
-    """
+    """Return whether rankings were left out, returned or deleted after a moment, or one undone."""
     left_out = Exclusion.objects.changed_since(project, moment).order_by().values("pk")
     returned = RankingReturn.objects.changed_since(project, moment).values("pk")
-    deleted = PromptDeletion.objects.filter(project=project, created_at__gt=moment)
+    deleted = PromptDeletion.objects.changed_since(project, moment)
     return left_out.union(returned, deleted.order_by().values("pk")).exists()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
@@ -209,11 +210,23 @@ class PromptChange(models.Model):
         return f"change {self.pk}"
 
 
+class PromptDeletionQuerySet(models.QuerySet["PromptDeletion"]):
+    def changed_since(self, project: int, moment: datetime) -> Self:
+        """Return the deletions in a project that were made or undone after a moment.
+
+        One that was both made and undone has changed nothing.
+        """
+        made = Q(created_at__gt=moment, prompts__gt=0)
+        undone = Q(created_at__lte=moment, restored_at__gt=moment)
+        return self.filter(made | undone, project=project)
+
+
 class PromptDeletion(models.Model):
     """A manager's deletion of prompts, which can be undone until they are deleted for good.
 
     Until then the prompts are in a hidden project, with all that belongs to them. The row stays
-    afterwards: it explains why there are fewer rankings than earlier runs learned from.
+    afterwards: it explains why there are fewer rankings than earlier runs learned from. So does
+    that of prompts that were all restored, with zero prompts: figures from before lack them.
     """
 
     project = models.ForeignKey(Project, models.CASCADE, related_name="prompt_deletions")
@@ -225,6 +238,9 @@ class PromptDeletion(models.Model):
     # Keys of prompts that are being moved, in the background if they are many; null once all are.
     moving = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    restored_at = models.DateTimeField(null=True, blank=True)  # the last time, some of them or all
+
+    objects = PromptDeletionQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-pk"]

@@ -162,9 +162,9 @@ def finish_restoring(deletion: PromptDeletion) -> int:
     left = Prompt.objects.filter(project=deletion.kept_in_id).count()
     if not left:
         with write():
-            hidden = Project.including_hidden.filter(pk__in=[deletion.kept_in_id])
-            PromptDeletion.objects.filter(pk=deletion.pk).delete()
-            hidden.delete()
+            undone = PromptDeletion.objects.filter(pk=deletion.pk, kept_in__isnull=False)
+            undone.update(prompts=0, rankings=0)
+            Project.including_hidden.filter(pk__in=[deletion.kept_in_id]).delete()
     return left
 
 
@@ -178,7 +178,10 @@ def move_back(deletion: PromptDeletion) -> int:
         )
         free = Prompt.objects.filter(~Exists(again), project=deletion.kept_in_id)
         keys = list(free.order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
-        return change_project(Prompt.objects.filter(pk__in=keys), deletion.project_id)
+        moved = change_project(Prompt.objects.filter(pk__in=keys), deletion.project_id)
+        if moved:
+            PromptDeletion.objects.filter(pk=deletion.pk).update(restored_at=timezone.now())
+        return moved
 
 
 def kept_of(project: Project) -> QuerySet[Prompt]:
@@ -236,8 +239,8 @@ class ListedDeletion:
 
 
 def listed(project: Project) -> list[ListedDeletion]:
-    """Return a project's deletions, the newest first, MOST_LISTED at most."""
-    made = project.prompt_deletions.select_related("user").defer("moving")
+    """Return a project's deletions that are not undone, the newest first, MOST_LISTED at most."""
+    made = project.prompt_deletions.filter(prompts__gt=0).select_related("user").defer("moving")
     deletions = list(made.annotate(is_moving=Q(moving__isnull=False))[:MOST_LISTED])
     hidden = [one.kept_in_id for one in deletions]
     kept = Prompt.objects.filter(project__in=hidden).values_list("project")

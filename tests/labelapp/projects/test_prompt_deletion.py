@@ -25,6 +25,7 @@ from labelapp.models import (
     Score,
     State,
     TrainingRun,
+    counting_changed_since,
 )
 from labelapp.people import own_rankings
 from labelapp.projects import deletion, prompt_deletion, tasks
@@ -114,8 +115,23 @@ def test_a_manager_deletes_the_chosen_and_undoes_it(
     assert "1 prompt restored." in html
     assert listed(two.project) == ["1?", "2?"]
     assert Ranking.objects.filter(prompt__project=two.project).count() == 1
-    assert not PromptDeletion.objects.exists()
+    assert "Nothing has been deleted." in client.get(f"{URL}deleted/").content.decode()
     assert Project.including_hidden.count() == 1
+
+
+def test_a_measurement_without_restored_prompts_is_out_of_date(
+    add_prompt: AddPrompt, manager: Member
+) -> None:
+    prompt = add_prompt()
+    before = timezone.now()
+    put_aside(prompt, manager)
+    without = timezone.now()
+    assert counting_changed_since(manager.project_id, before)
+    assert not counting_changed_since(manager.project_id, without)
+    sign_in(manager).post(restore())
+    assert counting_changed_since(manager.project_id, without)
+    assert not counting_changed_since(manager.project_id, before)  # as it was then
+    assert not counting_changed_since(manager.project_id, timezone.now())
 
 
 def test_all_that_match_are_deleted_by_the_filter(add_prompt: AddPrompt, manager: Member) -> None:
