@@ -6,6 +6,7 @@ Prompts, rankings and runs are read-only here: a ranking is changed by adding a 
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
@@ -13,8 +14,10 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext, ngettext_lazy, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django_tasks_db.admin import DBTaskResultAdmin
+from django_tasks_db.models import DBTaskResult
 
 from labelapp.models import Member, Project, Prompt, Ranking, TrainingRun, User
 from labelapp.projects import members
@@ -35,15 +38,20 @@ MODELS: dict[type[Model], tuple[Any, Any]] = {
     Prompt: (ngettext_lazy("prompt", "prompts", 1), _("prompts")),
     Ranking: (ngettext_lazy("ranking", "rankings", 1), _("rankings")),
     TrainingRun: (ngettext_lazy("training run", "training runs", 1), _("training runs")),
+    DBTaskResult: (_("background job"), _("background jobs")),
 }
 FIELDS = {
     "all_bad": _("all responses are bad"),
+    "args_kwargs": _("arguments"),
+    "backend_name": _("backend"),
     "came_back": _("put back into the queue"),
     "config": _("settings"),
     "content_hash": _("content hash"),
     "created_at": _("created at"),
     "created_by": _("created by"),
     "done": _("done"),
+    "enqueued_at": _("queued at"),
+    "exception_class_path": _("exception"),
     "external_id": _("ID in the file"),
     "finished_at": _("finished at"),
     "folder": _("folder"),
@@ -65,32 +73,47 @@ FIELDS = {
     "priority": _("priority"),
     "project": _("project"),
     "prompt": ngettext_lazy("prompt", "prompts", 1),
+    "queue_name": _("queue"),
     "rankings_needed": _("rankings needed"),
     "rankings_per_prompt": _("rankings per prompt"),
     "rankings_wanted": _("rankings wanted"),
     "reason": _("reason"),
     "reserved": _("reserved for its assignees"),
     "responses_hash": _("hash of the responses"),
+    "return_value": _("result"),
     "role": _("role"),
+    "run_after": _("not before"),
     "seconds": _("seconds"),
     "slug": _("slug"),
     "stage": _("stage"),
     "started_at": _("started at"),
     "state": _("state"),
+    "status": _("state"),
     "stop_requested": _("stop requested"),
     "surplus": _("surplus"),
     "tags": _("tags"),
     "taken_out": _("removed from the queue"),
+    "task_path": _("function"),
     "ties_allowed": _("ties allowed"),
     "total": _("total"),
+    "traceback": _("traceback"),
     "upload": _("import file"),
     "user": _("account"),
     "version": _("version"),
+    "worker_ids": _("workers"),
 }
 for model, (one, many) in MODELS.items():
     model._meta.verbose_name, model._meta.verbose_name_plural = one, many
     for field in model._meta.fields:
         field.verbose_name = FIELDS.get(field.name, field.verbose_name)
+apps.get_app_config("django_tasks_database").verbose_name = _("Background jobs")
+# The package has no catalogue: its own words are looked up in this one.
+TASK_STATES = [
+    pgettext_lazy("Task", "Ready"),
+    pgettext_lazy("Task", "Running"),
+    pgettext_lazy("Task", "Failed"),
+    pgettext_lazy("Task", "Successful"),
+]
 
 
 CHANGED_MEANWHILE = _(
@@ -264,3 +287,28 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     @admin.display(description=MODELS[TrainingRun][0], ordering="pk")
     def run(self, run: TrainingRun) -> str:
         return run.title
+
+
+admin.site.unregister(DBTaskResult)
+
+
+@admin.register(DBTaskResult)
+class BackgroundTaskAdmin(DBTaskResultAdmin):
+    """The package's own page, with columns whose names are translated."""
+
+    list_display = (
+        *("id", "name", "status", "enqueued_at", "started_at", "finished_at", "priority"),
+        "queue_name",
+    )
+
+    @admin.display(description=_("name"), ordering="task_path")
+    def name(self, task: DBTaskResult) -> str:
+        return task.task_name
+
+    @admin.display(description=FIELDS["traceback"])
+    def formatted_traceback(self, obj: DBTaskResult) -> str:
+        return super().formatted_traceback(obj)
+
+    @admin.display(description=FIELDS["run_after"])
+    def display_run_after(self, obj: DBTaskResult) -> Any:
+        return super().display_run_after(obj)

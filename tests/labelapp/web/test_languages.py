@@ -306,6 +306,9 @@ def test_the_administration_names_its_rows_and_fields_in_the_language(
     assert "<h1>Verwaltung</h1>" in client.get("/admin/", **GERMAN).content.decode()
     page = client.get(f"/admin/labelapp/prompt/{prompt.pk}/change/", **GERMAN).content.decode()
     assert "Gewünschte Rangfolgen:" in page
+    page = client.get("/admin/django_tasks_database/dbtaskresult/", **GERMAN).content.decode()
+    assert "Hintergrundauftrag zum Ansehen auswählen" in page
+    assert "Task" not in page.replace("django_tasks_database", "")
     for model, shown in admin.site._registry.items():
         if model.__module__.startswith("labelapp.") and model is not User:
             assert isinstance(model._meta.verbose_name, Promise)
