@@ -109,7 +109,7 @@ class Faults:
             self.page.evaluate(TWO_FRAMES)  # what the page does on a resize is done
             results = self.page.evaluate(f"axe.run({json.dumps(options)})")
             where = f"{state}, {viewport['width']} px, {colours}"
-            self.found += [f"{where}: {fault}" for fault in serious(results["violations"])]
+            self.found += [f"{where}: {fault}" for fault in described(results["violations"])]
         self.page.set_viewport_size(WIDE)
 
     def visit(self, url: str, paths: Iterable[str]) -> None:
@@ -118,12 +118,12 @@ class Faults:
             self.look(path)
 
 
-def serious(violations: list[dict[str, Any]]) -> Iterator[str]:
+def described(violations: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield each fault, of any impact, with where it is and why it is one."""
     for violation in violations:
-        if violation["impact"] in ("serious", "critical"):
-            for node in violation["nodes"]:
-                reasons = [check["message"] for check in node["any"] + node["all"] + node["none"]]
-                yield f"{violation['id']} at {node['target'][-1]}: {'; '.join(reasons)}"
+        for node in violation["nodes"]:
+            reasons = [check["message"] for check in node["any"] + node["all"] + node["none"]]
+            yield f"{violation['id']} at {node['target'][-1]}: {'; '.join(reasons)}"
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def faults(page: Page) -> Iterator[Faults]:
     page.set_viewport_size(WIDE)
     faults = Faults(page)
     yield faults
-    assert faults.found == []
+    assert not faults.found, "\n".join(faults.found)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""axe-core finds no serious fault on the pages of visitors, managers and administrators."""
+"""axe-core finds no fault on the pages of visitors, managers and administrators."""
 
 from typing import Any
 

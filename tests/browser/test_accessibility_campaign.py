@@ -1,4 +1,4 @@
-"""axe-core finds no serious fault on the pages of a running campaign, in any state."""
+"""axe-core finds no fault on the pages of a running campaign, in any state."""
 
 import re
 from typing import Any

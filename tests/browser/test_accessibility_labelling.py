@@ -1,4 +1,4 @@
-"""axe-core finds no serious fault on the pages of labellers, in any state."""
+"""axe-core finds no fault on the pages of labellers, in any state."""
 
 from typing import Any
 
