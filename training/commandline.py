@@ -20,6 +20,7 @@ from training.child_process import end_with_parent
 from training.errors import StoppedError, UserError
 from training.runs.folder import Progress, RunFolder
 from training.runs.signals import stoppable
+from training.sentences import Sentence, first_line, quoted, sentence
 
 STOP_SECONDS = 10  # for the last checkpoint, where the parent has ended
 
@@ -151,22 +152,26 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _explain(error: BaseException) -> tuple[int, str]:
+def _explain(error: BaseException) -> tuple[int, Sentence]:
     """Return the exit code and the line that explains an error."""
-    line = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, StoppedError):
-        return error.exit_code, line
+        return error.exit_code, sentence("stopped by %(signal)s", signal=error.signal_name)
+    line = first_line(error)
     if isinstance(error, UserError):
         return 2, line
     kind = type(error).__name__  # torch's and safetensors' are known by name: see work_in
     no_memory = isinstance(error, RuntimeError) and "not enough memory" in str(error)
     if no_memory or kind == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return 2, "out of memory: lower --tokens-per-batch, or choose a smaller model"
-    if kind == "SafetensorError" and "os error" in line:
-        return 2, f"weights cannot be written: {line}"  # on a full disk, for one
+        return 2, sentence("out of memory: lower --tokens-per-batch, or choose a smaller model")
+    if kind == "SafetensorError" and "os error" in line:  # on a full disk, for one
+        return 2, sentence("weights cannot be written: %(problem)s", problem=line)
     if isinstance(error, OSError):
-        return 2, f"{error.strerror or line}{f': {error.filename}' if error.filename else ''}"
-    return 1, f"unexpected {type(error).__name__}: {line} (--traceback shows where)"
+        said = quoted(error.strerror or line)
+        file = error.filename and str(error.filename)
+        return 2, sentence("%(problem)s: %(file)s", problem=said, file=file) if file else said
+    return 1, sentence(
+        "unexpected %(kind)s: %(problem)s (--traceback shows where)", kind=kind, problem=line
+    )
 
 
 def _leave_word(folder: RunFolder | None, reason: str) -> None:

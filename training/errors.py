@@ -10,4 +10,5 @@ class StoppedError(Exception):
 
     def __init__(self, signal_name: str, exit_code: int) -> None:
         super().__init__(f"stopped by {signal_name}")
+        self.signal_name = signal_name
         self.exit_code = exit_code

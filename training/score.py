@@ -16,6 +16,7 @@ from pathlib import Path
 from training.commandline import Parser, add_shared_arguments, database_project, run, work_in
 from training.errors import UserError
 from training.runs.folder import RunFolder
+from training.sentences import sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +43,12 @@ def check(arguments: argparse.Namespace) -> None:
     """Raise UserError for a folder without a run, and for options that do not go together."""
     folder = RunFolder(arguments.run_folder)
     if folder.read_config() is None:
-        raise UserError(f"{folder.path} is not the folder of a run: it has no readable config.json")
+        raise UserError(
+            sentence(
+                "%(folder)s is not the folder of a run: it has no readable config.json",
+                folder=str(folder.path),
+            )
+        )
     if arguments.responses:
         check_files(arguments, folder)
     elif arguments.output:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-Value = str | int  # a Sentence among them is translated as well
+Value = str | float  # a Sentence among them is translated as well
 
 
 class Sentence(str):
@@ -24,7 +24,7 @@ class Sentence(str):
 
     def __new__(cls, template: str, values: Mapping[str, Value], plural: str = "") -> Sentence:
         english = template if not plural or values["count"] == 1 else plural
-        shown = {name: f"{v:,}" if isinstance(v, int) else v for name, v in values.items()}
+        shown = {name: v if isinstance(v, str) else f"{v:,}" for name, v in values.items()}
         made = super().__new__(cls, filled(english, shown))
         made.template, made.plural, made.values = template, plural, values
         return made
@@ -60,7 +60,7 @@ def filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def sentence(template: str, /, **values: Value) -> Sentence:
-    """Return a sentence. Numbers among the values are counts: they get thousands separators."""
+    """Return a sentence. Numbers among the values get thousands separators."""
     return Sentence(template, values)
 
 
@@ -72,6 +72,14 @@ def plural_sentence(one: str, many: str, /, count: int, **values: Value) -> Sent
 def quoted(said: object) -> Sentence:
     """Return what Python or the operating system says, which is translated where it is known."""
     return said if isinstance(said, Sentence) else Sentence(str(said).replace("%", "%%"), {})
+
+
+def first_line(error: BaseException) -> Sentence:
+    """Return the first line of what an error says, or its type if it says nothing."""
+    said = str(error)
+    if isinstance(said, Sentence) and "\n" not in said:
+        return said
+    return quoted((said.strip().splitlines() or [type(error).__name__])[0])
 
 
 def to_json(text: str) -> Any:
@@ -87,12 +95,12 @@ def from_json(stored: Any) -> str:
     """Return a sentence, or a text of an earlier version, from the values of `to_json`."""
     if not isinstance(stored, dict):
         return str(stored)
-    values = {n: from_json(v) if not is_count(v) else v for n, v in stored["values"].items()}
+    values = {n: v if is_number(v) else from_json(v) for n, v in stored["values"].items()}
     return Sentence(stored["template"], values, stored.get("plural", ""))
 
 
-def is_count(value: Any) -> bool:
-    return isinstance(value, int)
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

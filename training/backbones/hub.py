@@ -8,10 +8,11 @@ from huggingface_hub import model_info, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
 from training.errors import UserError
+from training.sentences import sentence
 
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 HUB_SECONDS = 10
-HINT = "choose another --model, such as a folder, or another --backbone"
+HINT = sentence("choose another --model, such as a folder, or another --backbone")
 
 
 def is_local(name: str) -> bool:
@@ -27,14 +28,23 @@ def is_local(name: str) -> bool:
     try:
         files = [file.rfilename for file in model_info(name, timeout=HUB_SECONDS).siblings or []]
     except HFValidationError as error:  # the name looks like a path
-        raise UserError(f"model folder {name} does not exist; {HINT}") from error
+        raise UserError(
+            sentence("model folder %(name)s does not exist; %(hint)s", name=name, hint=HINT)
+        ) from error
     except RepositoryNotFoundError as error:
-        raise UserError(f"the Hugging Face hub has no model {name}; {HINT}") from error
+        raise UserError(
+            sentence("the Hugging Face hub has no model %(name)s; %(hint)s", name=name, hint=HINT)
+        ) from error
     except Exception as error:  # each HTTP library raises its own exceptions
         if isinstance(try_to_load_from_cache(name, "config.json"), str):
             return True
         raise UserError(
-            f"model {name} is not a folder, and the Hugging Face hub cannot be reached; {HINT}"
+            sentence(
+                "model %(name)s is not a folder, and the Hugging Face hub cannot be reached;"
+                " %(hint)s",
+                name=name,
+                hint=HINT,
+            )
         ) from error
     refuse_pickles(name, files)
     return False
@@ -48,6 +58,9 @@ def refuse_pickles(name: str, files: list[str]) -> None:
     kinds = {Path(file).suffix for file in files}
     if ".safetensors" not in kinds and kinds & PICKLES:
         raise UserError(
-            f"model {name} has its weights as pickles only, which can run code;"
-            " save it as safetensors"
+            sentence(
+                "model %(name)s has its weights as pickles only, which can run code;"
+                " save it as safetensors",
+                name=name,
+            )
         )

@@ -34,6 +34,7 @@ from training.backbones.pooling import (
 from training.config import Pooling, TrainConfig
 from training.data.encoder import prepare_tokenizer
 from training.errors import UserError
+from training.sentences import Sentence, first_line, sentence
 
 
 class Loaded(NamedTuple):
@@ -53,7 +54,7 @@ def load_pretrained(config: TrainConfig) -> Loaded:
     Raises UserError if the model cannot be loaded or cannot become a reward model.
     """
     local = is_local(config.model)
-    with loading_errors(f"model {config.model}"):
+    with loading_errors(sentence("model %(name)s", name=config.model)):
         tokenizer = AutoTokenizer.from_pretrained(
             config.model, local_files_only=local, trust_remote_code=False
         )
@@ -74,19 +75,16 @@ def load_pretrained(config: TrainConfig) -> Loaded:
 
 
 @contextmanager
-def loading_errors(what: str) -> Iterator[None]:
+def loading_errors(what: Sentence) -> Iterator[None]:
     """Turn what transformers raises for the files of a model into a UserError that names it."""
     try:
         yield
     except UserError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{what} cannot be loaded: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of an error's message, or its type if the message is empty."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            sentence("%(what)s cannot be loaded: %(problem)s", what=what, problem=first_line(error))
+        ) from error
 
 
 def read_model_config(name: str, local: bool) -> tuple[Any, bool]:
@@ -96,8 +94,11 @@ def read_model_config(name: str, local: bool) -> tuple[Any, bool]:
     config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False)
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise UserError(
-            f"transformers has no sequence classifier for a {config.model_type} model;"
-            " choose another model"
+            sentence(
+                "transformers has no sequence classifier for a %(family)s model;"
+                " choose another model",
+                family=config.model_type,
+            )
         )
     names = config.architectures or [""]
     has_head = names[0].endswith("ForSequenceClassification") and config.num_labels == 1
@@ -135,7 +136,13 @@ def _load_without_dropout(
     refitted = {key for key, *_ in loading["mismatched_keys"]}
     name_of_head, head = reward_head(model)
     if strange := [key for key in refitted if not key.startswith(name_of_head.split(".")[0])]:
-        raise UserError(f"model {name} cannot be loaded: {strange[0]} has an unexpected shape")
+        raise UserError(
+            sentence(
+                "model %(name)s cannot be loaded: %(weight)s has an unexpected shape",
+                name=name,
+                weight=strange[0],
+            )
+        )
     new = refitted | set(loading["missing_keys"])
     head_is_new = f"{name_of_head}.weight" in new
     if head_is_new:
@@ -161,7 +168,11 @@ def reward_head(model: PreTrainedModel) -> tuple[str, nn.Linear]:
         if isinstance(module, nn.Linear) and module.out_features == 1
     ]
     if not heads:
-        raise UserError(f"a {model.config.model_type} model has no head for one reward")
+        raise UserError(
+            sentence(
+                "a %(family)s model has no head for one reward", family=model.config.model_type
+            )
+        )
     return heads[-1]
 
 
@@ -174,20 +185,32 @@ def _check_compatible(
 ) -> None:
     if model.config.is_encoder_decoder:
         raise UserError(
-            f"model {config.model} is an encoder-decoder; choose a causal model or an encoder"
+            sentence(
+                "model %(name)s is an encoder-decoder; choose a causal model or an encoder",
+                name=config.model,
+            )
         )
     wanted = config.max_prompt_tokens + config.max_response_tokens
     longest = max_tokens(model)
     if longest is not None and wanted > longest:
         raise UserError(
-            f"max_prompt_tokens + max_response_tokens is {wanted}, but {config.model} reads at most"
-            f" {longest} tokens; lower them"
+            sentence(
+                "max_prompt_tokens + max_response_tokens is %(wanted)s, but %(name)s reads at most"
+                " %(longest)s tokens; lower them",
+                wanted=str(wanted),
+                name=config.model,
+                longest=str(longest),
+            )
         )
     positions = _offset_positions(model)
     if positions is not None and positions.padding_idx != tokenizer.pad_token_id:
         raise UserError(
-            f"the model's padding token has id {positions.padding_idx}, but its tokenizer's has id"
-            f" {tokenizer.pad_token_id}; correct the model folder"
+            sentence(
+                "the model's padding token has id %(own)s, but its tokenizer's has id %(other)s;"
+                " correct the model folder",
+                own=str(positions.padding_idx),
+                other=str(tokenizer.pad_token_id),
+            )
         )
     _check_padding(model, tokenizer)
 
@@ -225,10 +248,21 @@ def _check_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -
             for row_1T in (tokens_1T, padded_1T)
         )
     except Exception as error:  # the code of a model may raise anything
-        raise UserError(f"a {family} model cannot compute a reward: {_reason(error)}") from error
+        raise UserError(
+            sentence(
+                "a %(family)s model cannot compute a reward: %(problem)s",
+                family=family,
+                problem=first_line(error),
+            )
+        ) from error
     model.train(training)
     if not torch.allclose(alone.logits, padded.logits, atol=1e-4, rtol=1e-4):
-        raise UserError(f"padding changes the rewards of a {family} model; choose another model")
+        raise UserError(
+            sentence(
+                "padding changes the rewards of a %(family)s model; choose another model",
+                family=family,
+            )
+        )
 
 
 def _remove_remote_code(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -244,8 +278,11 @@ def _remove_remote_code(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
 def _checkpoint_gradients(model: PreTrainedModel) -> None:
     if not model.supports_gradient_checkpointing:
         raise UserError(
-            f"a {model.config.model_type} model does not support gradient checkpointing;"
-            " use --gradient-checkpointing off"
+            sentence(
+                "a %(family)s model does not support gradient checkpointing;"
+                " use --gradient-checkpointing off",
+                family=model.config.model_type,
+            )
         )
     # The name in transformers before 5.23 was gradient_checkpointing_enable.
     enable = getattr(model, "activation_checkpointing_enable", None)

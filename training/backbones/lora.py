@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from training.errors import UserError
+from training.sentences import sentence
 
 ADAPTER_NAME = "default"
 LINEAR = (nn.Linear, Conv1D)
@@ -33,7 +34,10 @@ def add_lora(model: PreTrainedModel, new: Collection[str], rank: int, alpha: flo
     }
     if not targets:
         raise UserError(
-            f"a {model.config.model_type} model has no linear layers for LoRA; use --lora-rank 0"
+            sentence(
+                "a %(family)s model has no linear layers for LoRA; use --lora-rank 0",
+                family=model.config.model_type,
+            )
         )
     config = LoraConfig(
         r=rank,

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from training.backbones.pooled import PodiumPooledConfig, PodiumPooledForSequenceClassification
 from training.config import Pooling
 from training.errors import UserError
+from training.sentences import sentence
 
 CLASSIFIER_POOLING = "classifier_pooling"
 """The setting of models, such as ModernBERT, whose own classifier can read the mean."""
@@ -56,8 +57,11 @@ def with_pooling(
     """
     if pooling == "cls" and is_causal(model):
         raise UserError(
-            f"pooling cls reads the first token, which knows nothing of the others in a"
-            f" {model.config.model_type} model; use --pooling last or mean"
+            sentence(
+                "pooling cls reads the first token, which knows nothing of the others in a"
+                " %(family)s model; use --pooling last or mean",
+                family=model.config.model_type,
+            )
         )
     model.config.name_or_path = ""  # it may be a path of this machine
     config = PodiumPooledConfig(model.config, pooling)

@@ -39,6 +39,7 @@ from training.backbones.shared_prefix import (
 from training.config import AttentionChoice, LayoutChoice, TrainConfig
 from training.data.examples import Example
 from training.errors import UserError
+from training.sentences import sentence
 
 SHARED_TOLERANCE = 1e-4
 AUTO_ATTENTION: dict[str, tuple[AttentionKind, ...]] = {
@@ -262,11 +263,19 @@ class PretrainedBackbone:
             family = self.model.config.model_type
             if wanted == "auto":
                 raise UserError(
-                    f"layout shared does not work for a {family} model; use --layout padded"
+                    sentence(
+                        "layout shared does not work for a %(family)s model; use --layout padded",
+                        family=family,
+                    )
                 ) from reason
             raise UserError(
-                f"attention {wanted} does not work for a {family} model on {device};"
-                " use --attention auto"
+                sentence(
+                    "attention %(kind)s does not work for a %(family)s model on %(device)s;"
+                    " use --attention auto",
+                    kind=wanted,
+                    family=family,
+                    device=device,
+                )
             ) from reason
         return None
 

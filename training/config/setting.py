@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, get_args
 
+from training.sentences import sentence
+
 Switch = Literal["off", "on"]
 SWITCH_WORDS = {"off": "Off", "on": "On"}
 Group = Literal["rankings", "model", "learning", "evaluation", "machine"]
@@ -66,12 +68,26 @@ def check(name: str, value: Any, expected: Any, limits: Mapping[str, Any]) -> An
     choices = get_args(expected)
     if choices:
         if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+            raise ValueError(
+                sentence(
+                    "%(name)s must be one of %(choices)s, got %(value)s",
+                    name=name,
+                    choices=", ".join(choices),
+                    value=repr(value),
+                )
+            )
         return value
     if expected is float and type(value) is int:
         value = float(value)
     if type(value) is not expected:
-        raise ValueError(f"{name} must be of type {expected.__name__}, got {value!r}")
+        raise ValueError(
+            sentence(
+                "%(name)s must be of type %(type)s, got %(value)s",
+                name=name,
+                type=expected.__name__,
+                value=repr(value),
+            )
+        )
     if expected is not str:
         check_range(name, value, limits)
     return value
@@ -81,14 +97,20 @@ def check_range(name: str, value: float, limits: Mapping[str, Any]) -> None:
     """Raise ValueError where the value is not within its limits."""
     least, above, most = limits["least"], limits["above"], limits["most"]
     if least is not None:
-        low, allowed = value < least, [f"at least {least:,}"]
+        low, allowed = value < least, [sentence("at least %(limit)s", limit=least)]
     elif above is not None:
-        low, allowed = value <= above, [f"above {above:,}"]
+        low, allowed = value <= above, [sentence("above %(limit)s", limit=above)]
     else:
         low, allowed = False, []
     high = most is not None and value > most
     if most is not None:
-        allowed.append(f"at most {most:,}")
+        allowed.append(sentence("at most %(limit)s", limit=most))
     if low or high or (isinstance(value, float) and not math.isfinite(value)):
-        allowed = allowed or ["finite"]
-        raise ValueError(f"{name} must be {' and '.join(allowed)}, got {value}")
+        within = allowed[0] if allowed else sentence("finite")
+        if len(allowed) > 1:
+            within = sentence("%(first)s and %(last)s", first=allowed[0], last=allowed[1])
+        raise ValueError(
+            sentence(
+                "%(name)s must be %(within)s, got %(value)s", name=name, within=within, value=value
+            )
+        )

@@ -19,6 +19,7 @@ from training.config.defaults import (
 )
 from training.config.setting import check, option
 from training.config.settings import Settings
+from training.sentences import sentence
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ class TrainConfig(Settings):
         """Read a JSON object or its text. Raises ValueError for an unknown field or a bad value."""
         values = json.loads(source) if isinstance(source, str) else source
         if not isinstance(values, Mapping):
-            raise ValueError(f"settings must be a JSON object, got {type(values).__name__}")
+            raise ValueError(
+                sentence("settings must be a JSON object, got %(kind)s", kind=type(values).__name__)
+            )
         values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
         if "lora_rank" in values:  # Runs of earlier versions had one learning rate, no validation.
             values.setdefault("choose_by", "held-out")
@@ -85,7 +88,13 @@ class TrainConfig(Settings):
         names = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in names:
-                raise ValueError(f"unknown setting {name!r}; known are: {', '.join(names)}")
+                raise ValueError(
+                    sentence(
+                        "unknown setting %(name)s; known are: %(names)s",
+                        name=repr(name),
+                        names=", ".join(names),
+                    )
+                )
         return cls(**values)
 
     def differing(self, other: TrainConfig) -> list[str]:

@@ -37,6 +37,7 @@ from training.data.engine import open_engine, reading
 from training.data.source import Prompt, Response, Tick, ignore
 from training.errors import UserError
 from training.rankings import BY_COMMAND, RANKED_HERE, Ranking
+from training.sentences import Sentence, sentence
 
 ROWS_AT_A_TIME = 200
 
@@ -299,7 +300,10 @@ def _rankings(placements: list[Row[Any]]) -> Iterator[Ranking]:
         )
 
 
-def _no_such_project(slug: str, slugs: list[str]) -> str:
+def _no_such_project(slug: str, slugs: list[str]) -> Sentence:
     """Return the error for an unknown project, with the names of some others."""
-    there = f"there are: {', '.join(slugs)}" if slugs else "the database has no project yet"
-    return f"no such project: {slug}; {there}"
+    if not slugs:
+        return sentence("no such project: %(slug)s; the database has no project yet", slug=slug)
+    return sentence(
+        "no such project: %(slug)s; there are: %(others)s", slug=slug, others=", ".join(slugs)
+    )

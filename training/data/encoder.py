@@ -30,6 +30,7 @@ from training.data.examples import Tokens
 from training.data.tokenizer import PAD
 from training.errors import UserError
 from training.rankings import Message
+from training.sentences import sentence
 
 # Private-use characters that stand for contents while a template is filled in; contents themselves
 # never pass through a template. One that takes the wide spaces around them away trims contents.
@@ -60,7 +61,9 @@ class TemplateRefusedError(ValueError):
     def __init__(self, reason: str) -> None:
         """Take the template's own reason."""
         self.reason = " ".join(reason.split())[:REASON_CHARACTERS]
-        super().__init__(f"the chat template refuses the messages: {self.reason}")
+        super().__init__(
+            sentence("the chat template refuses the messages: %(reason)s", reason=self.reason)
+        )
 
 
 class TextEncoder:
@@ -193,7 +196,9 @@ class TextEncoder:
         texts = [f"a{name}b" for name in names]
         if any(specials.intersection(tokens) for tokens in self._encode(texts, special=False)):
             raise UserError(
-                "this model's tokenizer reads special tokens in any text; choose another model"
+                sentence(
+                    "this model's tokenizer reads special tokens in any text; choose another model"
+                )
             )
 
 
@@ -210,7 +215,9 @@ def end_token_id(tokenizer: PreTrainedTokenizerBase) -> int:
     for token in (tokenizer.eos_token_id, tokenizer.sep_token_id):
         if isinstance(token, int):
             return token
-    raise UserError("this model's tokenizer has no end-of-sequence token; choose another model")
+    raise UserError(
+        sentence("this model's tokenizer has no end-of-sequence token; choose another model")
+    )
 
 
 def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from training.errors import UserError
+from training.sentences import quoted, sentence
 
 
 def open_engine(database_url: str) -> Engine:
@@ -28,9 +29,14 @@ def open_engine(database_url: str) -> Engine:
                 isolation_level="REPEATABLE READ",
             )
         except (ArgumentError, ValueError) as error:
-            raise UserError(f"database URL cannot be read: {error}") from error
+            raise UserError(
+                sentence("database URL cannot be read: %(problem)s", problem=quoted(error))
+            ) from error
     raise UserError(
-        f"database URL must begin with sqlite://, postgres:// or postgresql://, got {scheme!r}"
+        sentence(
+            "database URL must begin with sqlite://, postgres:// or postgresql://, got %(scheme)s",
+            scheme=repr(scheme),
+        )
     )
 
 
@@ -39,9 +45,11 @@ def _sqlite_engine(database_url: str) -> Engine:
     try:
         path = Path(unquote(urlsplit(database_url).path)[1:])
     except ValueError as error:
-        raise UserError(f"database URL cannot be read: {error}") from error
+        raise UserError(
+            sentence("database URL cannot be read: %(problem)s", problem=quoted(error))
+        ) from error
     if not path.is_file():
-        raise UserError(f"database file {path} does not exist")
+        raise UserError(sentence("database file %(path)s does not exist", path=str(path)))
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     return create_engine(
         "sqlite://",
@@ -74,4 +82,6 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        raise UserError(f"the database cannot be read: {reason}") from error
+        raise UserError(
+            sentence("the database cannot be read: %(problem)s", problem=quoted(reason))
+        ) from error

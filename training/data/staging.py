@@ -22,7 +22,7 @@ from training.config import EvaluationSettings
 from training.data.source import Prompt, Response, Source, Tick, ignore
 from training.errors import UserError
 from training.rankings import Aggregation, Identifier, Kind, Ranking
-from training.sentences import counted
+from training.sentences import plural_sentence, sentence
 from training.splits import held_out_hashes, held_out_part, split_position
 
 TOKENIZER_CHARACTERS = 100_000_000
@@ -94,8 +94,13 @@ class Staging:
                 continue
             if strangers := [name for name in ranking.responses if name not in texts]:
                 raise UserError(
-                    f"a ranking of prompt {prompt.id} in {self.name} names response"
-                    f" {strangers[0]}, which is not among the prompt's responses"
+                    sentence(
+                        "a ranking of prompt %(prompt)s in %(source)s names response %(response)s,"
+                        " which is not among the prompt's responses",
+                        prompt=str(prompt.id),
+                        source=self.name,
+                        response=str(strangers[0]),
+                    )
                 )
             if not self._add_ranking(row, prompt.content_hash, texts, ranking):
                 self.counts.duplicates += 1
@@ -142,16 +147,28 @@ class Staging:
         usable = self.count_prompts()
         if usable < 2:
             raise UserError(
-                f"training needs at least two prompts with a comparison; {self.name} has {usable}"
-                f" ({counted(self.counts.rankings, 'ranking')},"
-                f" {self.counts.all_tied:,} of them all tied)"
+                sentence(
+                    "training needs at least two prompts with a comparison; %(source)s has"
+                    " %(usable)s (%(rankings)s, %(tied)s of them all tied)",
+                    source=self.name,
+                    usable=usable,
+                    rankings=plural_sentence(
+                        "%(count)s ranking", "%(count)s rankings", self.counts.rankings
+                    ),
+                    tied=self.counts.all_tied,
+                )
             )
         if config.held_out_by == "labeller":
             self._hold_out_labellers(config.held_out_fraction, config.split, config.folds)
         else:
             if config.folds > usable:
                 raise UserError(
-                    f"{config.folds} folds need as many prompts; {self.name} has {usable}"
+                    sentence(
+                        "%(folds)s folds need as many prompts; %(source)s has %(usable)s",
+                        folds=config.folds,
+                        source=self.name,
+                        usable=usable,
+                    )
                 )
             self._hold_out_prompts(config.held_out_fraction, config.split, config.folds)
 
@@ -263,8 +280,13 @@ class Staging:
         labellers = [name for (name,) in names]
         if len(labellers) < max(2, folds):
             raise UserError(
-                f"--held-out-by labeller needs at least {max(2, folds)} labellers;"
-                f" {self.name} has {len(labellers)}"
+                sentence(
+                    "--held-out-by labeller needs at least %(needed)s labellers;"
+                    " %(source)s has %(found)s",
+                    needed=max(2, folds),
+                    source=self.name,
+                    found=len(labellers),
+                )
             )
         held_out = held_out_hashes(labellers, fraction, split, folds)
         self._db.executemany(

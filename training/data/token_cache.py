@@ -41,7 +41,7 @@ from training.data.stores import STORE, clean, new_store
 from training.errors import UserError
 from training.rankings import Kind, comparisons
 from training.runs.digest import file_sha256
-from training.sentences import counted
+from training.sentences import Sentence, first_line, plural_sentence, sentence
 
 FORMAT = 3
 """Version of the files. Raise it with their schema or with a change of how tokens are made."""
@@ -121,7 +121,13 @@ def open_store(cache: Path, key: str) -> Dataset:
             os.utime(folder)
             on_failure.pop_all()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the tokens of the run are not in {folder}: {error}") from error
+        raise UserError(
+            sentence(
+                "the tokens of the run are not in %(folder)s: %(problem)s",
+                folder=str(folder),
+                problem=first_line(error),
+            )
+        ) from error
     weakref.finalize(prompts, os.close, lock)
     return dataset
 
@@ -140,21 +146,25 @@ def store_key(staging: Staging, encoder: TextEncoder) -> str:
     return hashlib.sha256(json.dumps(decided_by, sort_keys=True).encode()).hexdigest()
 
 
-def _too_few(counts: Counts) -> str:
+def _too_few(counts: Counts) -> Sentence:
     """Return why a side has no ranking left, and what to do about it."""
-    reasons = []
-    if counts.dropped_prompts:
-        why = next(iter(counts.refusals), "")
-        reasons.append(
-            f"the model's chat template refuses {counts.dropped_prompts:,} of"
-            f" {counted(counts.prompts, 'prompt')} ({why}); choose another model"
-        )
-    if counts.cut_equal_rankings:
-        reasons.append(
-            f"the responses of {counted(counts.cut_equal_rankings, 'ranking')} are equal after"
-            " the cut; raise --max-response-tokens"
-        )
-    return "too few rankings are left: " + "; ".join(reasons)
+    refused = sentence(
+        "the model's chat template refuses %(dropped)s of %(prompts)s (%(why)s);"
+        " choose another model",
+        dropped=counts.dropped_prompts,
+        prompts=plural_sentence("%(count)s prompt", "%(count)s prompts", counts.prompts),
+        why=next(iter(counts.refusals), ""),
+    )
+    equal = plural_sentence(
+        "the responses of %(count)s ranking are equal after the cut; raise --max-response-tokens",
+        "the responses of %(count)s rankings are equal after the cut; raise --max-response-tokens",
+        counts.cut_equal_rankings,
+    )
+    if not counts.cut_equal_rankings:
+        return sentence("too few rankings are left: %(why)s", why=refused)
+    if not counts.dropped_prompts:
+        return sentence("too few rankings are left: %(why)s", why=equal)
+    return sentence("too few rankings are left: %(why)s; %(also)s", why=refused, also=equal)
 
 
 def write_tables(

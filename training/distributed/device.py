@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from training.config import TOKENS_PER_BATCH, MachineSettings, TrainConfig
 from training.distributed.processes import SINGLE_PROCESS, ProcessGroup
 from training.errors import UserError
+from training.sentences import sentence
 
 # From glibc's malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -41,7 +42,7 @@ class Device:
         """
         has_cuda = torch.cuda.is_available()
         if config.device == "cuda" and not has_cuda:
-            raise UserError("torch finds no cuda device; use --device cpu")
+            raise UserError(sentence("torch finds no cuda device; use --device cpu"))
         on_cuda = has_cuda and config.device != "cpu"
         # Recurrent layers would compute float32 in TF32, unlike the CPU that verifies saved models.
         torch.backends.cudnn.allow_tf32 = False

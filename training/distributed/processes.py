@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from training.config import MachineSettings
 from training.errors import UserError
 from training.runs import signals
+from training.sentences import quoted, sentence
 
 TIMEOUT = timedelta(hours=12)
 """Time that processes wait for the first one while it reads and tokenises."""
@@ -59,13 +60,19 @@ class ProcessGroup:
         on_cuda = config.device != "cpu" and torch.cuda.is_available()
         if on_cuda and local_rank >= torch.cuda.device_count():
             raise UserError(
-                f"process {local_rank + 1} on this machine has no GPU of its own;"
-                f" start at most {torch.cuda.device_count()} processes here"
+                sentence(
+                    "process %(number)s on this machine has no GPU of its own;"
+                    " start at most %(most)s processes here",
+                    number=str(local_rank + 1),
+                    most=torch.cuda.device_count(),
+                )
             )
         if config.sharding == "fsdp" and not config.checkpoint_minutes:
             raise UserError(
-                "--sharding fsdp loads the trained model from its last checkpoint;"
-                " set --checkpoint-minutes above 0"
+                sentence(
+                    "--sharding fsdp loads the trained model from its last checkpoint;"
+                    " set --checkpoint-minutes above 0"
+                )
             )
         if on_cuda:
             torch.cuda.set_device(local_rank)
@@ -144,7 +151,13 @@ class ProcessGroup:
         value, reason = received
         if reason is not None:
             self._await_the_end()
-            raise UserError(f"process {self.rank} stops because the first one failed: {reason}")
+            raise UserError(
+                sentence(
+                    "process %(number)s stops because the first one failed: %(problem)s",
+                    number=str(self.rank),
+                    problem=quoted(reason),
+                )
+            )
         return value
 
     def all_gather(self, value: Result) -> list[Result]:

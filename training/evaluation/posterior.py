@@ -41,6 +41,7 @@ from scipy.special import expit
 from sklearn.utils.extmath import randomized_svd
 
 from training.errors import UserError
+from training.sentences import Sentence, sentence
 
 FILE = "posterior.safetensors"
 FOLDER = "intervals"
@@ -97,10 +98,15 @@ class Posterior:
             found = {name: value.astype(float) for name, value in load_file(path).items()}
             posterior = cls(found["scales"], found["directions"], found["known"])
         except (OSError, SafetensorError, KeyError) as error:
-            raise UserError(f"{path} is damaged; copy it again, or train again") from error
+            raise UserError(damaged(path)) from error
         if posterior.directions_FE.shape != (len(posterior.scales_F), len(posterior.known_E)):
-            raise UserError(f"{path} is damaged; copy it again, or train again")
+            raise UserError(damaged(path))
         return posterior
+
+
+def damaged(path: Path) -> Sentence:
+    """Return what to say of a file that cannot be read."""
+    return sentence("%(path)s is damaged; copy it again, or train again", path=str(path))
 
 
 def differences(covariance_BB: Floats) -> Floats:

@@ -31,6 +31,7 @@ from training.errors import UserError
 from training.loop.optimizers import Optimizers
 from training.loop.state import StepStats, TrainState
 from training.runs.digest import file_sha256
+from training.sentences import sentence
 
 KEPT = 2
 TENSORS = "state.safetensors"
@@ -112,7 +113,12 @@ class Checkpoints:
                     shutil.rmtree(self.path / f"step-{step}")
                 else:
                     return step
-            raise UserError(f"no checkpoint in {self.path} is whole; begin anew with --restart")
+            raise UserError(
+                sentence(
+                    "no checkpoint in %(folder)s is whole; start over with --restart",
+                    folder=str(self.path),
+                )
+            )
 
         step = self.group.call_on_first(choose)
         return step, found[0] if found else read_state(self.path / f"step-{step}")

@@ -18,6 +18,7 @@ from training.data.token_cache import open_store, tokenized
 from training.errors import UserError
 from training.runs.folder import RunFolder
 from training.selection.residual import load_known, save_known
+from training.sentences import sentence
 
 START = "start"
 
@@ -31,17 +32,29 @@ def can_resume(folder: RunFolder, config: TrainConfig, source: Source) -> bool:
     before = folder.read_config()
     if before is None or not folder.is_unfinished:
         return False
-    instead = "give what it began with to go on, or --restart to begin anew"
+    instead = sentence("give what it began with to go on, or --restart to start over")
     config = config.filled_from(before)
     for name in before.differing(config):
         raise UserError(
-            f"{folder.path} holds an unfinished run with {option(name)} {getattr(before, name)},"
-            f" not {getattr(config, name)}; {instead}"
+            sentence(
+                "%(folder)s holds an unfinished run with %(option)s %(before)s, not %(now)s;"
+                " %(instead)s",
+                folder=str(folder.path),
+                option=option(name),
+                before=str(getattr(before, name)),
+                now=str(getattr(config, name)),
+                instead=instead,
+            )
         )
     if (folder.read_manifest() or {}).get("source") != source.identity():
         raise UserError(
-            f"{folder.path} holds an unfinished run that learns from other rankings than"
-            f" {source.name} has; {instead}"
+            sentence(
+                "%(folder)s holds an unfinished run that learns from other rankings than"
+                " %(source)s has; %(instead)s",
+                folder=str(folder.path),
+                source=source.name,
+                instead=instead,
+            )
         )
     return True
 
@@ -85,7 +98,12 @@ def resume_dataset(
         dataset, _ = tokenized(staging, encoder, cache)
     if dataset.rankings_sha256 != manifest.get("rankings_sha256"):
         raise UserError(
-            f"{source.name} has other rankings than when the run in {folder.path} began, and their"
-            f" tokens are not in {cache} any more; begin anew with --restart"
+            sentence(
+                "%(source)s has other rankings than when the run in %(folder)s began, and their"
+                " tokens are not in %(cache)s any more; start over with --restart",
+                source=source.name,
+                folder=str(folder.path),
+                cache=str(cache),
+            )
         )
     return dataset

@@ -33,7 +33,7 @@ from training.loop.resume import resume_backbone, resume_dataset, save_start
 from training.runs.folder import RunFolder
 from training.runs.progress import Reporter
 from training.selection.learn import learn_linear
-from training.sentences import counted
+from training.sentences import counted, sentence
 
 
 def begin(
@@ -63,7 +63,12 @@ def begin(
     backbone.model.train()
     ways = set(group.all_gather((backbone.layout, backbone.attention)))
     if len(ways) > 1:  # each process chooses for its own machine
-        raise UserError(f"the processes chose to compute in several ways, {ways}; use --attention")
+        raise UserError(
+            sentence(
+                "the processes chose to compute in several ways, %(ways)s; use --attention",
+                ways=str(ways),
+            )
+        )
     if group.sharded:
         group.broadcast_weights(chain(backbone.model.parameters(), backbone.model.buffers()))
         shard(backbone.model, group)

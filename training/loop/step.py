@@ -29,6 +29,7 @@ from training.loop.optimizers import Optimizers, make_optimizer
 from training.loop.state import StepStats, TrainState
 from training.rankings import agreement
 from training.runs.signals import check
+from training.sentences import sentence
 
 
 class RankingLosses(nn.Module):
@@ -157,8 +158,11 @@ def train_step(
     norm = clip_grad_norm(learner.backbone, max_grad_norm)
     if not math.isfinite(stats.loss) or not math.isfinite(norm):
         raise UserError(
-            f"the loss is not a number at step {state.step + 1};"
-            " lower --learning-rate, or use --precision float32"
+            sentence(
+                "the loss is not a number at step %(step)s;"
+                " lower --learning-rate, or use --precision float32",
+                step=str(state.step + 1),
+            )
         )
     learner.optimizer.step(learning_rate)
     learner.optimizer.zero_grad()

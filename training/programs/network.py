@@ -16,6 +16,7 @@ from training.evaluation.evaluate import EvalSplit
 from training.programs.run import Run, rewards_now
 from training.selection.residual import judge
 from training.selection.validation import split_off
+from training.sentences import sentence
 
 
 def fit_to_data(
@@ -47,8 +48,11 @@ def rankings_to_train_on(backbone: Backbone, train: Rankings, config: TrainConfi
     learning, validation = split_off(train)
     if not len(validation):
         raise UserError(
-            f"--patience and --keep best need at least {VALIDATION_PARTS} training prompts;"
-            " leave them out, or use --choose-by held-out"
+            sentence(
+                "--patience and --keep best need at least %(needed)s training prompts;"
+                " leave them out, or use --choose-by held-out",
+                needed=VALIDATION_PARTS,
+            )
         )
     return learning
 

@@ -16,6 +16,7 @@ from training.loop.checkpoint import Checkpoints
 from training.loop.state import TrainState
 from training.loop.step import Learner
 from training.runs.progress import MetricLog, Reporter
+from training.sentences import sentence
 
 
 @dataclass(slots=True)
@@ -78,7 +79,10 @@ def evaluate_now(run: Run, split: EvalSplit) -> Evaluation:
     evaluation = evaluate(split, rewards, run.learner.objective)
     if not math.isfinite(evaluation.loss):
         raise UserError(
-            f"rewards are not numbers after step {state.step};"
-            " lower --learning-rate, or use --precision float32"
+            sentence(
+                "rewards are not numbers after step %(step)s;"
+                " lower --learning-rate, or use --precision float32",
+                step=str(state.step),
+            )
         )
     return evaluation

@@ -31,7 +31,7 @@ from training.rankings import Identifier
 from training.runs.folder import RunFolder, ScoredResponse
 from training.runs.json_files import json_line, write_lines
 from training.runs.progress import Reporter
-from training.sentences import counted
+from training.sentences import counted, sentence
 
 P = TypeVar("P", Prompt, Line)
 """A prompt of a project, or of a file."""
@@ -42,7 +42,12 @@ def work(arguments: argparse.Namespace, folder: RunFolder) -> None:
     silence_transformers()
     config = folder.read_config()
     if config is None:
-        raise UserError(f"{folder.path} is not the folder of a run: it has no readable config.json")
+        raise UserError(
+            sentence(
+                "%(folder)s is not the folder of a run: it has no readable config.json",
+                folder=str(folder.path),
+            )
+        )
     # The run is over, and others may score files with its model at the same time.
     reporter = Reporter(
         None if arguments.responses else folder,

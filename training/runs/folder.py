@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -30,6 +30,7 @@ from training.runs.json_files import (
     write_lines,
     write_text,
 )
+from training.sentences import Sentence, from_json, sentence, to_json
 
 State = Literal[
     "loading",
@@ -92,7 +93,7 @@ class Progress:
     accuracy: float | None = None
     tokens_per_second: float | None = None
     reason: str | None = None
-    """Reason of a failure, in words."""
+    """Reason of a failure, in words: a sentence, which `reason_sentence` has in the file."""
     updated: str | None = None
     """Time of writing: ISO 8601, UTC."""
 
@@ -176,7 +177,11 @@ class RunFolder:
         if found is None or found.get("state") not in get_args(State):
             return None
         known = {field.name for field in fields(Progress)}
-        return Progress(**{name: value for name, value in found.items() if name in known})
+        progress = Progress(**{name: value for name, value in found.items() if name in known})
+        said = found.get("reason_sentence")
+        with suppress(KeyError, TypeError, ValueError, AttributeError):
+            return replace(progress, reason=from_json(said)) if isinstance(said, dict) else progress
+        return progress
 
     def held_out_prompts(self) -> list[Identifier] | None:
         """Return the ids of the prompts that the run was not trained on."""
@@ -213,7 +218,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read_config() is None and (strange := self._strangers()):
-            reason = "the folder holds something that is no training run"
+            reason = sentence("the folder holds something that is not a training run")
             raise FileExistsError(errno.EEXIST, reason, str(self.path / min(strange)))
         self.take()
         self.forget_checkpoints()
@@ -234,7 +239,8 @@ class RunFolder:
         self.take()
         if not self.is_unfinished:
             self.leave()
-            raise FileNotFoundError(errno.ENOENT, "the run is done by now", str(self.checkpoints))
+            reason = sentence("the run is done by now")
+            raise FileNotFoundError(errno.ENOENT, reason, str(self.checkpoints))
         self._remove_parts()
 
     def take(self) -> None:
@@ -313,7 +319,9 @@ class RunFolder:
     def write_progress(self, progress: Progress) -> None:
         """Write progress.json with the time of writing."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        write_json(self.path / PROGRESS, asdict(progress) | {"updated": now})
+        said = progress.reason
+        made_of = {"reason_sentence": to_json(said)} if isinstance(said, Sentence) else {}
+        write_json(self.path / PROGRESS, asdict(progress) | {"updated": now} | made_of)
 
     def append_metric_line(self, values: Mapping[str, Any]) -> None:
         """Append the values of a logged step."""

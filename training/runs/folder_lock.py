@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import IO
 
+from training.sentences import quoted, sentence
+
 
 class FolderLock:
     """Hold a lock file, with the number of the process that has taken it."""
@@ -27,9 +29,14 @@ class FolderLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.close()
-            reason = f"the file cannot be locked ({error.strerror}); use another file system"
+            reason = sentence(
+                "the file cannot be locked (%(problem)s); use another file system",
+                problem=quoted(error.strerror),
+            )
             if isinstance(error, BlockingIOError):
-                reason = "another process is at work in this folder; wait for it, or stop it"
+                reason = sentence(
+                    "another process is at work in this folder; wait for it, or stop it"
+                )
             raise OSError(error.errno, reason, str(self.path)) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

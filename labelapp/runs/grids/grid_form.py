@@ -8,12 +8,11 @@ from math import prod
 from typing import Any
 
 from django import forms
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project
-from labelapp.runs.starting.forms import TrainForm
+from labelapp.runs.starting.forms import TrainForm, error_of_setting
 from labelapp.runs.starting.ranking_choices import LISTS
 from labelapp.runs.starting.setting_fields import SETTINGS
 from labelapp.runs.starting.setting_fields import choices as choices_of
@@ -179,11 +178,9 @@ class GridForm(TrainForm):
                     {name: value for name, value in given.items() if name in used}
                 )
             except ValueError as error:
-                name, _space, problem = str(error).partition(" ")
-                known = name in self.fields
-                words = f"{capfirst(problem)}." if known else f"{error}."
-                if words not in self.errors.get(name if known else "__all__", []):
-                    self.add_error(name if known else None, words)
+                name, words = error_of_setting(error, self.fields)
+                if words not in self.errors.get(name or "__all__", []):
+                    self.add_error(name, words)
             else:
                 found.setdefault(str(config.to_json()), config)
         return list(found.values())

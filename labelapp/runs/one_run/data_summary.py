@@ -7,15 +7,17 @@ from typing import Any
 from django.db.models import Sum
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from labelapp.models import Exclusion, PromptDeletion, TrainingRun
 from labelapp.models.jobs import as_object
 from labelapp.runs.process import run_folder
 from labelapp.runs.starting.data_counts import data_counts
+from labelapp.runs.words import setting_label
 from labelapp.templatetags.figures import percent, thousands
 from training.aggregation import RankingFilter
 from training.config import stored_aggregation
+from training.config import words as value_words
 
 MOST_LABELLERS = 12  # whose numbers of rankings are written out
 
@@ -186,10 +188,11 @@ def left_out(manifest: Mapping[str, Any]) -> list[Count]:
 
 def split(run: TrainingRun, manifest: Mapping[str, Any]) -> list[Count]:
     """Return what is trained on, and what is held out."""
+    held_out_by = "held_out_by", run.config.get("held_out_by", "prompt")
     return [
         side(manifest, "train", _("rankings trained on")),
         side(manifest, "held_out", _("rankings held out")),
-        Count(_("held out by"), str(run.config.get("held_out_by", "prompt"))),
+        Count(setting_label("held_out_by"), pgettext("setting", value_words(*held_out_by))),
     ]
 
 

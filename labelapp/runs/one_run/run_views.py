@@ -30,6 +30,7 @@ from labelapp.runs.one_run import (
 from labelapp.runs.one_run.asked_rankings import asked_rankings
 from labelapp.runs.starting.forms import in_words_of_the_form
 from labelapp.runs.time_left import time_left
+from labelapp.templatetags.stored import stored
 from labelapp.web.access import REVIEWERS, View, member_view, trainer_view, when_archived
 
 TABS = [
@@ -60,7 +61,7 @@ def head_context(run: TrainingRun) -> dict[str, Any]:
         "run": run,
         "aliases": aliases_of(run.project).get(run.pk, []),
         "model_name": choice.model_name(run),
-        "reason": in_words_of_the_form(run.reason),
+        "reason": stored(run.reason, put=in_words_of_the_form),
         "aggregation": scores.aggregation_of(run),
         "can_resume": lifecycle.can_resume(run),
         "is_elsewhere": process.is_elsewhere(run),

@@ -1,7 +1,7 @@
 """The forms of runs: the settings that one is started with, and its name, note and tags."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labelapp.models import Project, TrainingRun
+from labelapp.rendering.sentences import translated
 from labelapp.runs.starting.base_models import base_models
 from labelapp.runs.starting.ranking_choices import LISTS, choice_fields
 from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS, backbones_using, setting_fields
@@ -21,11 +22,19 @@ from training.config import TrainConfig, option, settings_used
 
 def in_words_of_the_form(reason: str) -> str:
     """Return why a run failed, with the labels of the form in place of command-line options."""
-    if "--" not in reason:
-        return reason  # a sentence, perhaps, which the page translates
-    for name in SETTINGS:
-        reason = re.sub(rf"{option(name)}\b(?!-)", f"“{capfirst(setting_label(name))}”", reason)
+    for name in SETTINGS if "--" in reason else ():
+        label = _("“%(words)s”") % {"words": capfirst(setting_label(name))}
+        reason = re.sub(rf"{option(name)}\b(?!-)", label, reason)
     return reason
+
+
+def error_of_setting(
+    error: ValueError, fields: Mapping[str, forms.Field]
+) -> tuple[str | None, str]:
+    """Return what TrainConfig says of its settings as an error of a form, and the field's name."""
+    said = translated(str(error))  # begins with the name of a setting, in each language
+    name, _space, problem = said.partition(" ")
+    return (name, f"{capfirst(problem)}.") if name in fields else (None, f"{said}.")
 
 
 @dataclass(frozen=True)
@@ -116,12 +125,7 @@ class TrainForm(forms.Form):
             try:
                 self.config = TrainConfig.from_json(self.given())
             except ValueError as error:
-                name, _space, problem = str(error).partition(" ")
-                known = name in self.fields
-                self.add_error(
-                    name if known else None,
-                    f"{capfirst(problem)}." if known else f"{error}.",
-                )
+                self.add_error(*error_of_setting(error, self.fields))
         return self.cleaned_data
 
     def given(self) -> dict[str, Any]:

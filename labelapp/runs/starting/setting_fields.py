@@ -19,6 +19,10 @@ GROUPS = {
     "evaluation": gettext_lazy("Evaluation"),
     "machine": gettext_lazy("Machine"),
 }
+LEFT_TO = {
+    "rankings": gettext_lazy("decided by the rankings"),
+    "model": gettext_lazy("decided by the model"),
+}
 MAX_TEXT = 300  # characters of a setting that is a text
 
 SETTINGS = {field.name: field for field in dataclasses.fields(TrainConfig)}
@@ -87,7 +91,7 @@ def defaults(name: str) -> dict[str, str]:
         for backbone, values in BACKBONE_DEFAULTS.items()
     }
     return {
-        backbone: f"decided by the {left_to(name)}" if value is None else str(value)
+        backbone: str(LEFT_TO[left_to(name)] if value is None else value)
         for backbone, value in found.items()
     }
 

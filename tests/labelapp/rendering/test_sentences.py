@@ -10,7 +10,6 @@ from labelapp.jobs.process import describe_end
 from labelapp.models import Member, Project, State, TrainingRun
 from labelapp.rendering.sentences import translated
 from labelapp.runs.process import failure
-from labelapp.runs.starting.forms import in_words_of_the_form
 from tests.conftest import sign_in
 from training.sentences import Sentence, plural_sentence, sentence
 
@@ -54,8 +53,3 @@ def test_other_reasons_are_stored_as_they_are(project: Project) -> None:
         cursor.execute("SELECT reason FROM labelapp_trainingrun ORDER BY id DESC LIMIT 1")
         [stored] = cursor.fetchone()
     assert json.loads(stored) == {"template": "signal %(number)s", "values": {"number": "9"}}
-
-
-def test_options_in_a_reason_are_named_as_in_the_form() -> None:
-    assert "--" not in in_words_of_the_form("lower --tokens-per-batch")
-    assert isinstance(in_words_of_the_form(describe_end(1)), Sentence)

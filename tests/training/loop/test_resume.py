@@ -159,7 +159,7 @@ def test_other_settings_and_other_rankings_are_refused(rankings_file, tmp_path, 
     found = refusal(capsys, command(rankings_file, killed.path, "--learning-rate", "0.001"))
     assert found == (
         f"error: {killed.path} holds an unfinished run with --learning-rate 0.003, not 0.001;"
-        " give what it began with to go on, or --restart to begin anew"
+        " give what it began with to go on, or --restart to start over"
     )
     others = write_rankings(tmp_path / "rankings.jsonl.gz", ranking_lines(10))
     found = refusal(capsys, command(others, killed.path))

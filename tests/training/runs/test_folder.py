@@ -6,6 +6,7 @@ import pytest
 
 from training.config import TrainConfig
 from training.runs.folder import Progress, RunFolder, ScoredResponse
+from training.sentences import Sentence, sentence
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ def test_a_half_written_file_reads_as_none(folder, content):
 def test_progress_of_a_later_version_is_read(folder):
     (folder.path / "progress.json").write_text('{"state": "done", "eta": 3}')
     assert folder.read_progress() == Progress("done")
+
+
+def test_the_reason_of_a_failure_is_a_text_and_what_it_was_made_of(folder):
+    folder.write_progress(Progress("failed", reason=sentence("step %(step)s", step=1200)))
+    stored = json.loads((folder.path / "progress.json").read_text())
+    assert stored["reason"] == "step 1,200"
+    assert isinstance(folder.read_progress().reason, Sentence)
+    for odd in ({"template": "%(step)s", "values": {}}, {}, None, 7):
+        text = json.dumps({"state": "failed", "reason": "old", "reason_sentence": odd})
+        (folder.path / "progress.json").write_text(text)
+        assert folder.read_progress().reason == "old"
 
 
 def test_numbers_that_json_cannot_hold_become_null(folder):
@@ -111,7 +123,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text('{"model_type": "gpt2"}')
-    with pytest.raises(FileExistsError, match="something that is no training run"):
+    with pytest.raises(FileExistsError, match="something that is not a training run"):
         RunFolder(tmp_path).start()
     assert path.read_text() == '{"model_type": "gpt2"}'
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0028_prompt_deletion'),
+        ('labelapp', '0029_ranking_upload'),
     ]
 
     operations = [
