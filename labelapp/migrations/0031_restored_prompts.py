@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('labelapp', '0029_ranking_upload'),
+        ('labelapp', '0030_list_indexes'),
     ]
 
     operations = [
