@@ -24,11 +24,11 @@ def create(project: Project, name: str, user: User | None = None) -> tuple[Servi
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         created_by=user,
     )
-    logger.info("%s created the token %s of %s", user, token.pk, project.slug)
+    logger.info("%s created the token %s of %s", user or "a command", token.pk, project.slug)
     return token, text
 
 
 def revoke(token: ServiceToken, user: User | None = None) -> None:
     """Close a token for good. The service refuses it within seconds."""
     ServiceToken.objects.working().filter(pk=token.pk).update(revoked_at=timezone.now())
-    logger.info("%s revoked the token %s of %s", user, token.pk, token.project.slug)
+    logger.info("%s revoked the token %s of %s", user or "a command", token.pk, token.project.slug)

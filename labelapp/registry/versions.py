@@ -59,7 +59,9 @@ def register(run: TrainingRun, user: User | None = None) -> ModelVersion:
             lineage=lineage_of(run),
             created_by=user,
         )
-    logger.info("%s registered run %s of %s as %s", user, run.pk, project.slug, version)
+    logger.info(
+        "%s registered run %s of %s as %s", user or "a command", run.pk, project.slug, version
+    )
     return version
 
 
@@ -76,7 +78,7 @@ def withdraw(version: ModelVersion, user: User | None = None) -> None:
         withdrawn = ModelVersion.objects.registered().filter(pk=version.pk)
         if not withdrawn.update(run=None, withdrawn_at=timezone.now()):
             raise RegistryError(_("%(name)s has been withdrawn already.") % {"name": version.name})
-    logger.info("%s withdrew %s of %s", user, version, version.project.slug)
+    logger.info("%s withdrew %s of %s", user or "a command", version, version.project.slug)
 
 
 # Aliases
@@ -137,7 +139,7 @@ def move(
                 reason=gettext_noop("It became the champion."),
                 created_by=user,
             )
-    logger.info("%s moved the %s of %s: %s", user, alias, project.slug, made)
+    logger.info("%s moved the %s of %s: %s", user or "a command", alias, project.slug, made)
     return made
 
 
