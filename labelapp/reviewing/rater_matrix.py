@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from labelapp.reviewing.records import ADJUDICATED, ScoredPrompt, ScoredResponse
 from labelapp.reviewing.results import Rater, RaterAgreement
 from labelapp.runs.paired_bootstrap import as_student
+from labelapp.runs.ratio_error import ratio_error
 from labelapp.runs.wilson import Z, wilson
 from training.rankings import UNRANKED, Identifier, Ranking
 
 MOST_PEOPLE = 20  # with the most rankings
+SMALLEST_ERROR = 3e-5  # of a sum of comparisons; what is less comes from rounding
 
 NONE, FIRST, SECOND, TIE = range(4)  # answers on a pair of responses
 Answers = NDArray[np.int8]
@@ -144,19 +146,17 @@ def interval(
 ) -> tuple[float, float]:
     """Return a 95 % interval of agreed / pairs from sums over prompts of them and their products.
 
-    One prompt's comparisons are not independent, so the variance of the ratio is that over prompts,
-    by linearisation (Cochran 1977, Sampling Techniques, section 6.3). It gives the number of
-    independent comparisons that would be as uncertain, for which the interval is Wilson's (1927):
-    the way of Korn and Graubard (1998, Survey Methodology 24, pages 193-201) for proportions in
-    samples of clusters. Few prompts tell little of the variance, so that there are fewer still, by
-    the square of the normal over Student's quantile. A ratio of 0 or 1 has no variance; there, each
-    prompt counts as one.
+    One prompt's comparisons are not independent, so the error of the ratio is that over prompts. It
+    gives the number of independent comparisons that would be as uncertain, for which the interval
+    is Wilson's (1927): the way of Korn and Graubard (1998, Survey Methodology 24, pages 193-201)
+    for proportions in samples of clusters. Few prompts tell little of the variance, so that there
+    are fewer still, by the square of the normal over Student's quantile. A ratio of 0 or 1 has no
+    variance; there, each prompt counts as one.
     """
     share = agreed / pairs
     effective = prompts
-    squares = agreed2 - 2 * share * both_ + share**2 * pairs2
-    if squares > 1e-9 and prompts > 1:
-        variance = squares * prompts / (prompts - 1) / pairs**2
+    error = ratio_error(prompts, agreed, pairs, agreed2, pairs2, both_) if prompts > 1 else 0.0
+    if error * pairs > SMALLEST_ERROR:
         few = (Z / as_student(Z, prompts - 1)) ** 2
-        effective = min(pairs, max(1.0, few * share * (1 - share) / variance))
+        effective = min(pairs, max(1.0, few * share * (1 - share) / error**2))
     return wilson(share, effective)

@@ -38,6 +38,22 @@ def check_together(config: Settings) -> None:
                 " adjudicated, got 'majority'"
             )
         )
+    check_model(config)
+    if config.sharding == "fsdp" and config.optimizer in ("adafactor", "muon"):
+        raise ValueError(
+            sentence(
+                "sharding fsdp needs an element-wise optimizer (adam, adamw, sgd or rmsprop),"
+                " got %(optimizer)s",
+                optimizer=config.optimizer,
+            )
+        )
+    check_days(config)
+    check_uploads(config)
+    check_objective(config)
+
+
+def check_model(config: Settings) -> None:
+    """Raise ValueError for settings of the model that do not go together."""
     if config.backbone not in ("pretrained", "embedding") and config.model:
         raise ValueError(
             sentence(
@@ -55,6 +71,8 @@ def check_together(config: Settings) -> None:
                 backbone=config.backbone,
             )
         )
+    if config.backbone == "pretrained" and not config.model:
+        raise ValueError(sentence("model must be the name or the folder of a model, got ''"))
     check_pretrained(config)
     if not re.fullmatch("none|all|[1-9][0-9]{0,3}", config.freeze):
         raise ValueError(
@@ -72,19 +90,6 @@ def check_together(config: Settings) -> None:
                 rank=config.lora_rank,
             )
         )
-    if config.sharding == "fsdp" and config.optimizer in ("adafactor", "muon"):
-        raise ValueError(
-            sentence(
-                "sharding fsdp needs an element-wise optimizer (adam, adamw, sgd or rmsprop),"
-                " got %(optimizer)s",
-                optimizer=config.optimizer,
-            )
-        )
-    if config.backbone == "pretrained" and not config.model:
-        raise ValueError(sentence("model must be the name or the folder of a model, got ''"))
-    check_days(config)
-    check_uploads(config)
-    check_objective(config)
 
 
 def check_pretrained(config: Settings) -> None:
