@@ -58,6 +58,19 @@ def ranked(add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member) -> 
 
 
 @pytest.fixture
+def ranked_by_two(
+    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, manager: Member
+) -> list[Prompt]:
+    """Three prompts that two people rank, one of which has an adjudicated ranking as well."""
+    prompts = [add_prompt(f"{number}?") for number in range(3)]
+    for prompt in prompts:
+        add_ranking(prompt, labeller, (1, 2, 3, 4))
+        add_ranking(prompt, manager, (2, 1, 3, 4))
+    add_ranking(prompts[0], manager, (1, 2, 3, 4), origin="adjudicated", version=2)
+    return prompts
+
+
+@pytest.fixture
 def running(project: Project, ranked: list[Prompt]) -> TrainingRun:
     """A run that a worker has begun."""
     run = start(project)

@@ -5,8 +5,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from labelapp.models import Member, TrainingRun
+from django.utils import timezone
+
+from labelapp.models import Member, Project, State, TrainingRun
 from tests.conftest import sign_in
+from training.config import TrainConfig
 
 RUNS = "/projects/kitchen/runs/"
 STEPS = 40
@@ -54,3 +57,20 @@ AddRun = Callable[..., TrainingRun]
 def verdict_of(page: str) -> str:
     [found] = re.findall(r'id="verdict-title">(.*?)</h2>', page)
     return html.unescape(found)
+
+
+def finished(project: Project, seconds: float, **fields: Any) -> TrainingRun:
+    """Store a finished run of 100 rankings of 1,000 tokens altogether."""
+    config = TrainConfig(**fields.pop("config", {})).to_json()
+    manifest = {"chosen": 100, "tokens": 1000, "train_rankings": 85}
+    return TrainingRun.objects.create(
+        project=project, state=State.DONE, finished_at=timezone.now(), config=config,
+        manifest=manifest, metrics={"seconds": seconds, **fields},
+    )  # fmt: skip
+
+
+def settings_shown(page: str) -> dict[str, str]:
+    """The HTML of each setting of the form, by its name."""
+    parts = re.split(r'<div class="setting ', page)[1:]
+    names = [re.search(r'name="(\w+)"', part) for part in parts]
+    return {name.group(1): part for name, part in zip(names, parts, strict=True) if name}

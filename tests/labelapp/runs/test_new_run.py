@@ -3,59 +3,22 @@
 import dataclasses
 import re
 import uuid
-from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from django.utils import timezone
 
-from labelapp.models import Member, Project, Prompt, Ranking, State, TrainingRun, Upload, User
+from labelapp.models import Member, Project, Prompt, TrainingRun, User
 from labelapp.runs.grids.grid_form import GridForm
-from labelapp.runs.one_run import settings_table
-from labelapp.runs.starting.data_counts import DataCounts, data_counts
-from labelapp.runs.starting.estimate import estimate
 from labelapp.runs.starting.forms import TrainForm
 from labelapp.runs.starting.presets import PRESETS
-from labelapp.runs.starting.ranking_choices import choice_fields
 from labelapp.runs.starting.setting_fields import GROUPS, SETTINGS
-from labelapp.runs.words import rounded
-from tests.conftest import AddPrompt, AddRanking, sign_in
-from training.aggregation import RankingFilter
+from tests.conftest import sign_in
+from tests.labelapp.runs.pages import finished, settings_shown
 from training.config import TrainConfig
 from training.config.encoder_package import BETTER_ENCODER, PACKAGE, PACKAGED_NAME, PACKAGED_SIZE
 
 URL = "/projects/kitchen/runs/"
-
-
-@pytest.fixture
-def ranked(
-    add_prompt: AddPrompt, add_ranking: AddRanking, labeller: Member, manager: Member
-) -> list[Prompt]:
-    """Three prompts that two people rank, one of which has an adjudicated ranking as well."""
-    prompts = [add_prompt(f"{number}?") for number in range(3)]
-    for prompt in prompts:
-        add_ranking(prompt, labeller, (1, 2, 3, 4))
-        add_ranking(prompt, manager, (2, 1, 3, 4))
-    add_ranking(prompts[0], manager, (1, 2, 3, 4), origin="adjudicated", version=2)
-    return prompts
-
-
-def finished(project: Project, seconds: float, **fields: Any) -> TrainingRun:
-    """Store a finished run of 100 rankings of 1,000 tokens altogether."""
-    config = TrainConfig(**fields.pop("config", {})).to_json()
-    manifest = {"chosen": 100, "tokens": 1000, "train_rankings": 85}
-    return TrainingRun.objects.create(
-        project=project, state=State.DONE, finished_at=timezone.now(), config=config,
-        manifest=manifest, metrics={"seconds": seconds, **fields},
-    )  # fmt: skip
-
-
-def settings_shown(page: str) -> dict[str, str]:
-    """The HTML of each setting of the form, by its name."""
-    parts = re.split(r'<div class="setting ', page)[1:]
-    names = [re.search(r'name="(\w+)"', part) for part in parts]
-    return {name.group(1): part for name, part in zip(names, parts, strict=True) if name}
 
 
 def folded(page: str) -> set[str]:
@@ -67,7 +30,9 @@ def folded(page: str) -> set[str]:
 # The fields
 
 
-def test_every_setting_of_the_engine_is_a_field(manager: Member, ranked: list[Prompt]) -> None:
+def test_every_setting_of_the_engine_is_a_field(
+    manager: Member, ranked_by_two: list[Prompt]
+) -> None:
     page = sign_in(manager).get(f"{URL}new/").content.decode()
     shown, types = settings_shown(page), get_type_hints(TrainConfig)
     assert set(shown) == {field.name for field in dataclasses.fields(TrainConfig)}
@@ -173,7 +138,7 @@ def test_settings_of_other_backbones_are_left_out(project: Project) -> None:
     ],
 )
 def test_a_wrong_value_is_named_at_its_field(
-    ranked: list[Prompt], manager: Member, given: dict[str, str], field: str, says: str
+    ranked_by_two: list[Prompt], manager: Member, given: dict[str, str], field: str, says: str
 ) -> None:
     answer = sign_in(manager).post(URL, given)
     assert answer.status_code == 422
@@ -183,7 +148,7 @@ def test_a_wrong_value_is_named_at_its_field(
 
 
 def test_a_setting_with_an_error_or_a_value_is_not_folded(
-    ranked: list[Prompt], manager: Member
+    ranked_by_two: list[Prompt], manager: Member
 ) -> None:
     client = sign_in(manager)
     assert "patience" in folded(client.get(f"{URL}new/").content.decode())
@@ -198,7 +163,7 @@ def test_a_setting_with_an_error_or_a_value_is_not_folded(
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
-def test_a_preset_fills_the_form(ranked: list[Prompt], manager: Member, preset: Any) -> None:
+def test_a_preset_fills_the_form(ranked_by_two: list[Prompt], manager: Member, preset: Any) -> None:
     page = sign_in(manager).get(f"{URL}new/?preset={preset.name}").content.decode()
     assert str(preset.changes) in page
     assert re.search(rf'href="\?preset={preset.name}" aria-current="true"', page)
@@ -210,7 +175,9 @@ def test_a_preset_fills_the_form(ranked: list[Prompt], manager: Member, preset: 
             assert f'value="{value}" selected' in part
 
 
-def test_run_again_begins_with_the_settings_of_a_run(ranked: list[Prompt], manager: Member) -> None:
+def test_run_again_begins_with_the_settings_of_a_run(
+    ranked_by_two: list[Prompt], manager: Member
+) -> None:
     config = {"backbone": "transformer", "epochs": 8, "ties": "half", "device": "cpu"}
     run = finished(manager.project, 1, config=config)
     client = sign_in(manager)
@@ -225,7 +192,7 @@ def test_run_again_begins_with_the_settings_of_a_run(ranked: list[Prompt], manag
 
 
 def test_without_javascript_the_estimate_is_updated_by_a_button(
-    ranked: list[Prompt], manager: Member
+    ranked_by_two: list[Prompt], manager: Member
 ) -> None:
     page = sign_in(manager).get(f"{URL}new/?aggregation=majority&epochs=5").content.decode()
     shown = settings_shown(page)
@@ -234,207 +201,11 @@ def test_without_javascript_the_estimate_is_updated_by_a_button(
     assert "<strong>3</strong> rankings" in page
 
 
-# The estimate
-
-
-@pytest.mark.parametrize(
-    ("aggregation", "rankings"), [("all", 7), ("majority", 3), ("adjudicated", 5)]
-)
-def test_the_choice_of_rankings_is_counted(
-    ranked: list[Prompt], project: Project, aggregation: Any, rankings: int
-) -> None:
-    assert data_counts(project, aggregation) == DataCounts(rankings, 3, 2)
-
-
-COUNTS = DataCounts(400, 100, 3)
-
-
-def test_an_earlier_run_of_the_project_tells_the_time_and_the_memory(project: Project) -> None:
-    run = finished(project, 30, peak_memory=900_000_000)
-    found = estimate(project, TrainConfig(), COUNTS)
-    assert found.time == f"About 2 minutes, as run {run.pk} took 30\xa0s for 100 rankings."
-    assert found.memory == f"About 0.9\xa0GB of memory, as run {run.pk} took."
-
-
-def test_several_earlier_runs_of_the_project_tell_a_range(project: Project) -> None:
-    for seconds in (9000, 45, 20, 50, 30, 25):  # of six, the last five
-        finished(project, seconds)
-    finished(project, 8000, config={"width": 128, "backbone": "transformer"})  # another kind
-    found = estimate(project, TrainConfig(), COUNTS)
-    assert found.time == (
-        "1 minute to 3 minutes. The last 5 such runs of this project took 20\xa0s to 50\xa0s,"
-        " with their start and scores."
-    )
-    assert found.seconds == 120
-
-
-def test_the_start_of_a_run_does_not_grow_with_the_rankings(project: Project) -> None:
-    run = finished(project, 30)
-    TrainingRun.objects.update(started_at=timezone.now() - timedelta(seconds=90))
-    found = estimate(project, TrainConfig(), COUNTS)
-    assert found.time.startswith(
-        f"About 3 minutes, as run {run.pk} took 1\xa0min 30\xa0s for 100 rankings. Of it, the"
-        " training took 30\xa0s, and the start and the scores took the rest."
-    )
-
-
-def test_the_time_grows_with_the_epochs(project: Project) -> None:
-    run = finished(project, 30, config={"backbone": "transformer", "epochs": 2})
-    found = estimate(project, TrainConfig(backbone="transformer", epochs=6), COUNTS)
-    assert found.time == (
-        f"About 6 minutes, as run {run.pk} took 30\xa0s for 100 rankings. Run {run.pk} had 2"
-        " epochs."
-    )
-    few_steps = TrainConfig(backbone="transformer", epochs=6, max_steps=25)
-    assert estimate(project, few_steps, COUNTS).time.startswith("About 1 minute")
-
-
-def test_the_epochs_of_an_earlier_run_are_those_that_it_made(project: Project) -> None:
-    model = {"backbone": "pretrained", "model": "maker/model"}
-    run = finished(project, 30, config=model, epochs=4.0)  # it ended early
-    found = estimate(project, TrainConfig(**model, epochs=8), COUNTS)
-    assert found.time == (
-        f"About 4 minutes, as run {run.pk} took 30\xa0s for 100 rankings. Run {run.pk} had 4"
-        " epochs."
-    )
-
-
-def test_another_size_is_said(project: Project) -> None:
-    finished(project, 30, config={"backbone": "transformer"})
-    wide = TrainConfig(backbone="transformer", width=128)
-    assert "Its settings differ: width." in estimate(project, wide, COUNTS).time
-
-
-def test_a_run_of_another_project_is_not_named(project: Project) -> None:
-    attic = Project.objects.create(name="Attic", slug="attic")
-    theirs = finished(attic, 30)
-    found = estimate(project, TrainConfig(), COUNTS).time
-    assert "as a run in another project took 30\xa0s for 1,000 tokens" in found
-    assert "Attic" not in found
-    assert f"run {theirs.pk}" not in found
-
-
-def test_a_rule_tells_where_no_run_does(ranked: list[Prompt], project: Project) -> None:
-    found = estimate(project, TrainConfig(), data_counts(project, "all"))
-    assert re.search(r"by a rule of thumb for \d+ tokens", found.time)
-    assert "no such run has finished here yet" in found.time
-    assert "most of it for PyTorch itself" in found.memory
-
-
-def test_nothing_is_said_of_a_model_of_the_hub_that_nobody_has_trained(project: Project) -> None:
-    found = estimate(project, TrainConfig(backbone="pretrained", model="maker/model"), COUNTS)
-    assert found.time.startswith("Not known yet")
-    assert found.memory == "How much memory it needs is not known yet."
-
-
-def test_the_estimate_follows_the_form(ranked: list[Prompt], manager: Member) -> None:
-    client = sign_in(manager)
-    page = client.get(f"{URL}new/estimate/?aggregation=majority").content.decode()
-    assert "<strong>3</strong> rankings of <strong>3</strong> prompts" in page
-    wrong = client.get(f"{URL}new/estimate/?epochs=0").content.decode()
-    assert "need a correction" in wrong
-
-
-def test_times_are_as_exact_as_an_estimate() -> None:
-    found = [rounded(seconds) for seconds in (0.2, 4.4, 47, 61, 100, 3600, 7000, 90_000)]
-    assert found == [
-        "1 second", "4 seconds", "50 seconds", "1 minute", "2 minutes", "60 minutes", "1.9 hours",
-        "25 hours",
-    ]  # fmt: skip
-
-
-# Which rankings
-
-
-def test_rankings_are_chosen_by_labeller_day_and_origin(
-    ranked: list[Prompt], project: Project, labeller: Member
-) -> None:
-    old = timezone.now() - timedelta(days=3)
-    Ranking.objects.filter(member=labeller).update(created_at=old, origin="imported")
-    day = old.astimezone(UTC).date().isoformat()
-
-    def count(**settings: str) -> tuple[int, int]:
-        rankings = RankingFilter.of(TrainConfig(**settings).to_json())  # type: ignore[arg-type]
-        found = data_counts(project, "all", rankings)
-        return found.rankings, found.labellers
-
-    assert count() == (7, 2)
-    assert count(labellers="labeller") == (3, 1)
-    assert count(labellers="manager, labeller") == (7, 2)
-    assert count(ranked_until=day) == count(ranked_in="imported") == (3, 1)
-    assert count(ranked_from=day) == (7, 2)
-    assert count(ranked_in="here") == (4, 1)
-    upload = Upload.objects.create(project=project, name="a.jsonl", format="jsonl")
-    Ranking.objects.filter(member=labeller, prompt__in=ranked[:2]).update(upload=upload)
-    assert count(uploads=str(upload.pk)) == (2, 1)
-    assert count(uploads="command") == (1, 1)
-    assert count(uploads="here") == (4, 1)
-    assert count(uploads=f"here,{upload.pk}", labellers="labeller") == (2, 1)
-    ranked[0].responses.filter(source="model-1").update(source="other")
-    assert count(sources="model-0,model-1", labellers="labeller") == (2, 1)
-    assert count(sources="model-0") == (0, 0)
-
-
-def test_the_form_offers_the_labellers_of_the_project(
-    ranked: list[Prompt], manager: Member, reviewer: Member
-) -> None:
-    client = sign_in(manager)
-    part = settings_shown(client.get(f"{URL}new/").content.decode())["labellers"]
-    assert re.findall(r'value="(\w+)"', part) == ["labeller", "manager"]
-    given = {"labellers": ["labeller", "manager"], "ranked_from": "2026-01-02", "ranked_in": "here"}
-    client.post(URL, given)
-    run = TrainingRun.objects.get()
-    assert run.config["labellers"] == "labeller,manager"
-    assert (run.config["ranked_from"], run.config["ranked_in"]) == ("2026-01-02", "here")
-    again = settings_shown(client.get(f"{URL}new/?again={run.pk}").content.decode())
-    assert again["labellers"].count("checked") == 2
-    assert 'value="2026-01-02"' in again["ranked_from"]
-    without = client.get(f"{URL}new/?labellers=labeller&labellers=manager").content.decode()
-    assert settings_shown(without)["labellers"].count("checked") == 2
-    assert client.post(URL, {"labellers": ["reviewer"]}).status_code == 422
-    wrong = client.post(URL, {"ranked_from": "yesterday"})
-    assert "Must be a day like" in settings_shown(wrong.content.decode())["ranked_from"]
-
-
-def test_the_form_offers_the_files_and_the_sources_of_the_project(
-    ranked: list[Prompt], manager: Member, labeller: Member, django_assert_num_queries: Any
-) -> None:
-    project, client = manager.project, sign_in(manager)
-    upload = Upload.objects.create(project=project, name="a.jsonl", format="jsonl")
-    imported = Ranking.objects.filter(member=labeller)
-    imported.update(origin="imported")
-    imported.filter(prompt__in=ranked[:2]).update(upload=upload)
-    ranked[0].responses.filter(source="model-1").update(source="one, two")
-    shown = settings_shown(client.get(f"{URL}new/").content.decode())
-    assert re.findall(r'value="(\w+)"', shown["uploads"]) == ["here", str(upload.pk), "command"]
-    for words in ("Ranked here (4 rankings)", "a.jsonl, ", "(2 rankings)", "earlier version (1 r"):
-        assert words in shown["uploads"]
-    names = re.findall(r'value="([\w-]+)"', shown["sources"])
-    assert names == ["model-0", "model-1", "model-2", "model-3"]
-    assert "between two responses of these models" in shown["sources"]
-    given = {"uploads": ["here", str(upload.pk)], "sources": ["model-0", "model-1"]}
-    client.post(URL, given)
-    run = TrainingRun.objects.get()
-    assert (run.config["uploads"], run.config["sources"]) == (
-        f"here,{upload.pk}",
-        "model-0,model-1",
-    )
-    assert f"--uploads=here,{upload.pk} --sources=model-0,model-1" in settings_table.command(run)
-    again = settings_shown(client.get(f"{URL}new/?again={run.pk}").content.decode())
-    assert again["uploads"].count("checked") == again["sources"].count("checked") == 2
-    page = client.get(f"{URL}{run.pk}/data/").content.decode()
-    assert "Ranked here, a.jsonl" in page
-    assert "model-0, model-1" in page
-    assert client.post(URL, {"uploads": ["99"]}).status_code == 422
-    with django_assert_num_queries(4):
-        choice_fields(project)
-
-
 # Who may
 
 
 def test_only_managers_see_the_form(
-    reviewer: Member, labeller: Member, outsider: User, ranked: list[Prompt]
+    reviewer: Member, labeller: Member, outsider: User, ranked_by_two: list[Prompt]
 ) -> None:
     for person, refused in ((reviewer, 403), (labeller, 403), (outsider, 404)):
         for path in ("new/", "new/estimate/"):
